@@ -103,15 +103,17 @@ class Shapes:
         if name not in self.known:
             base = struct.__bases__[0].__name__
             inherits = name.startswith("Listed") and hasattr(client_state, base)
-            without = set(_field_names(struct.__bases__[0])) if inherits else set()
+            above: Any = struct.__bases__[0]
+            without = set(above.__struct_fields__) if inherits else set()
             tag = struct.__struct_config__
             more = {}
             if tag.tag is not None:
                 more[str(tag.tag_field)] = f'Literal["{tag.tag}"]'
+                # That of a message is the client's; one within a message is the user's.
+                without |= {"ref"}
             self.write(
                 name, struct, base=self.take(base) if inherits else "TypedDict",
-                without=without | _OWN if "id" not in struct.__struct_fields__ or tag.tag
-                is None else {"ref"}, more=more, keep_id=True,
+                without=without, more=more, keep_id=True,
             )  # fmt: skip
         return name
 
@@ -157,11 +159,7 @@ class Shapes:
         return _HEAD.format(about=about) + imports + (taken if self.imported else "") + body
 
 
-def _field_names(struct: Any) -> tuple[str, ...]:
-    return tuple(struct.__struct_fields__)
-
-
-_ANY = '''class Any_(TypedDict, total=False):
+_ANY = '''class AnyCommand(TypedDict, total=False):
     """Fields that every command takes. ``traceparent``: the trace that it belongs to."""
 
     not_after: str | None
@@ -172,7 +170,7 @@ _ANY = '''class Any_(TypedDict, total=False):
 def arguments() -> str:
     """The arguments of every command, within a room and with its event."""
     shapes = Shapes()
-    shapes.known["AnyCommand"] = _ANY.replace("Any_", "AnyCommand")
+    shapes.known["AnyCommand"] = _ANY
     for command in COMMANDS:
         shapes.write(
             command.__name__, command, base="AnyCommand", without=_OWN | _EVERY | {"event"}
@@ -203,6 +201,12 @@ def _needs_args(struct: type[msgspec.Struct], but: set[str]) -> bool:
     return any(field.required and field.encode_name not in but for field in fields)
 
 
+_EVENT = '''    @property
+    def event(self) -> str:
+        """The event's id."""
+        raise NotImplementedError
+
+'''
 _OPTIONS = "**options: Unpack[CommandOptions]"
 
 
@@ -210,8 +214,7 @@ def commands(name: str, about: str, *, has_event: bool) -> str:
     """The overloads of ``command``."""
     lines = []
     for command in COMMANDS:
-        is_event = issubclass(command, EventCommand)
-        if has_event and not is_event:
+        if not (is_event := issubclass(command, EventCommand)) and has_event:
             continue
         module = "args" if has_event or not is_event else "event_args"
         given = f"args: {module}.{command.__name__}"
@@ -229,16 +232,12 @@ def commands(name: str, about: str, *, has_event: bool) -> str:
         _HEAD.format(about=about)
         + "from typing import Any, Literal, Unpack, overload\n\n"
         + f"from ayes_client._typed import {modules}\n"
+        + "from ayes_client._typed.known import check_args, check_options\n"
         + "from ayes_client.command import Ack, Command, CommandOptions\n"
         + "from ayes_client.ids import new_id\n\n\n"
         + f"class {name}:\n"
         + '    """``command`` for every command, with its arguments and result."""\n\n'
-        + ("    @property\n    def event(self) -> str:\n" if has_event else "")
-        + (
-            '        """The event\'s id."""\n        raise NotImplementedError\n\n'
-            if has_event
-            else ""
-        )
+        + (_EVENT if has_event else "")
         + "    async def send(self, command: Command) -> Ack:\n"
         + '        """Give a command that was made before, or one of a newer server."""\n'
         + "        raise NotImplementedError\n\n    "
@@ -246,7 +245,8 @@ def commands(name: str, about: str, *, has_event: bool) -> str:
         + "\n    async def command(self, type: str, args: Any = None, "
         + f"{_OPTIONS}) -> Ack[Any]:\n"
         + _DOCS[has_event]
-        + "        given = dict(args or {})\n"
+        + "        given = dict(args or {})\n        check_options(options)\n"
+        + f"        check_args(type, given, in_room={has_event})\n"
         + '        id = options.get("id")\n'
         + "        found = Command(type=type, args=given, "
         + f"event={event}, id=new_id() if id is None else id, "
@@ -266,6 +266,9 @@ _DOCS = {
         Past ``not_after`` the command has no effect, and ``TooLate`` is raised: a time with a zone,
         or seconds from now by the server's clock. With ``once``, no later connection sends the
         command, and no outbox keeps it: ``NotSent`` if there is no connection now.
+
+        Raises ``ValueError`` for an unknown argument, ``TypeError`` for an unknown option. ``send``
+        takes those of a newer server.
         """
 ''',
 }
@@ -304,8 +307,7 @@ def questions(name: str, about: str, *, has_event: bool) -> str:
     """The overloads of ``query`` and ``paged``."""
     asks, pages = [], []
     for tag, request, reply in _questions():
-        in_event = "event" in request.__struct_fields__
-        if has_event and not in_event:
+        if not (in_event := "event" in request.__struct_fields__) and has_event:
             continue
         given = f"args: asked.{request.__name__}{'In' if in_event and not has_event else ''}"
         if not _needs_args(request, {"event"} if has_event else set()):
@@ -320,11 +322,13 @@ def questions(name: str, about: str, *, has_event: bool) -> str:
     body = "\n".join([*asks, "{query}", *pages, "{paged}"]).replace("\n", "\n    ")
     event = '"event": self.event, ' if has_event else ""
     query = f'''async def query(self, type: str, args: Any = None) -> Any:
-        """Send a query, and return its answer. Raises the error that refuses it."""
+        """Return the answer to a query. Raises its refusal; ``ValueError``: an unknown argument."""
+        check_question(type, args or {{}}, in_room={has_event})
         return await self.ask({{"type": type, {event}**(args or {{}})}})
 '''
     paged = f'''async def paged(self, type: str, args: Any = None) -> AsyncIterator[Any]:
         """Yield what a list has, page after page, in the order of the list."""
+        check_question(type, args or {{}}, in_room={has_event})
         async for found in pages(self.ask, {{"type": type, {event}**(args or {{}})}}):
             yield found
 '''
@@ -332,15 +336,11 @@ def questions(name: str, about: str, *, has_event: bool) -> str:
         _HEAD.format(about=about)
         + "from collections.abc import AsyncIterator\nfrom typing import Any, Literal, overload\n\n"
         + "from ayes_client._typed import answers, asked\n"
+        "from ayes_client._typed.known import check_question\n"
         + "from ayes_client._typed.paging import pages\n"
         + "from ayes_client.state import Json\n\n\n"
         + f'class {name}:\n    """``query`` and ``paged``, with arguments and answers."""\n\n'
-        + ("    @property\n    def event(self) -> str:\n" if has_event else "")
-        + (
-            '        """The event\'s id."""\n        raise NotImplementedError\n\n'
-            if has_event
-            else ""
-        )
+        + (_EVENT if has_event else "")
         + "    async def ask(self, question: Json) -> Json:\n"
         + '        """Send a query of any type, such as of a newer server."""\n'
         + "        raise NotImplementedError\n\n    "

@@ -781,6 +781,11 @@ export interface CommandOptions extends WaitOptions {
    * whether the command was decided, and does not send it again.
    */
   once?: boolean;
+  /**
+   * Send fields of a new event or of a policy that this version does not know, for a newer server. Without it they
+   * reject with a `RangeError`: the server would ignore a misspelt one.
+   */
+  unchecked?: boolean;
 }
 
 export interface VoteOptions extends CommandOptions {

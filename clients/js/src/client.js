@@ -27,6 +27,7 @@ import { Rooms } from "./rooms/rooms.js";
 import { VERSION } from "./version.js";
 import { httpUrl, socketUrl } from "./wire/address.js";
 import { Backoff } from "./wire/backoff.js";
+import { checkArgs, checkOptions } from "./wire/known.js";
 import { TokenBucket } from "./wire/token-bucket.js";
 
 /**
@@ -92,6 +93,7 @@ export class Client extends Entering {
     };
     this.#connection = new Connection({
       ...shared,
+      address: httpUrl(address),
       sockets: {
         websocket: () => new WebSocket(address, [SUBPROTOCOL]),
         http: () => new HttpSocket(httpUrl(address), { fetch, clock, random }),
@@ -221,8 +223,15 @@ export class Client extends Entering {
     return this.#refused() ?? this.#rooms.enter(event, signal);
   }
 
-  command(type, args = {}, { id = newId(), signal, notAfter, once } = {}) {
+  command(type, args = {}, { id = newId(), signal, notAfter, once, unchecked, ...rest } = {}) {
     if (signal?.aborted) return abortable(signal);
+    try {
+      checkOptions(rest);
+      if (!unchecked) checkArgs(type, args);
+    } catch (error) {
+      // A mistake in the program: it stays unhandled if nobody waits.
+      return Promise.reject(error);
+    }
     const { event } = args;
     const submit = () => this.#commands.submit(id, type, { ...args }, { notAfter, once });
     return this.#refused({ id, event }) ?? abortable(signal, submit());

@@ -121,7 +121,7 @@ test("promises that nobody looks at end no process, and every one of them is set
   assert.deepEqual(unhandled, []);
   assert.deepEqual(
     outcomes.map(({ status, reason }) => (status === "fulfilled" ? "ok" : reason.code)),
-    ["stopped", "ok", "stopped", "stopped", "stopped", "bad_request", "stopped", "stopped", "stopped"],
+    ["stopped", "ok", "stopped", "stopped", "stopped", "not_found", "stopped", "stopped", "stopped"],
   );
   assert.equal(await iterated, "ended");
   assert.deepEqual([client.status, room.closed, room.live], ["stopped", "stopped", false]);
@@ -261,8 +261,8 @@ test("the room's helpers say what they mean", async () => {
     { event: "e1", proposal: "p4", reason: "no", type: "proposal.reject" },
     { event: "e1", proposal: "p5", content: "c", type: "comment.add" },
   ]);
-  await assert.rejects(room.vote("nowhere"), code("bad_request"));
-  await assert.rejects(room.vote("constructor"), code("bad_request"));
+  await assert.rejects(room.vote("nowhere"), code("not_found"));
+  await assert.rejects(room.vote("constructor"), code("not_found"));
 });
 
 test("a reader of changes sees each, and a mark is reached by the diff that holds it", async () => {

@@ -119,8 +119,8 @@ test("a room's own methods name what it shows, and refuse what it does not", asy
   assert.deepEqual(await sent(room.propose("criterion", undefined, { category: "delete", target: "c1", reason: "Old" })), { type: "proposal.create", kind: "criterion", category: "delete", target: "c1", base_version: 2, reason: "Old" });
   assert.deepEqual(await sent(room.comment("Why?", { criterion: "c1" })), { type: "comment.add", content: "Why?", criterion: "c1" });
   assert.deepEqual(await sent(room.ballot("o1", ["c1"])), { type: "ballot.submit", option: "o1", criterion_order: ["c1"], criteria_rev: 4 });
-  await assert.rejects(room.propose("criterion", "x", { target: "constructor" }), { code: "bad_request", details: { path: "base_version" } });
-  await assert.rejects(room.vote("__proto__"), { code: "bad_request", details: { path: "revision" } });
+  await assert.rejects(room.propose("criterion", "x", { target: "constructor" }), { code: "not_found", details: { path: "target" } });
+  await assert.rejects(room.vote("__proto__"), { code: "not_found", details: { path: "proposal" } });
   await client.stop();
 });
 
@@ -130,7 +130,7 @@ test("where the platform says why there is no line, the client says it too", asy
   await settled();
   last().dispatchEvent(Object.assign(new Event("error"), { message: "self-signed certificate" }));
   last().end(1006);
-  assert.match(client.trouble.error.message, /the server was not reached: .* \(self-signed certificate\)/);
+  assert.match(client.trouble.error.message, /the server at https:\/\/decide\.example was not reached: .* \(self-signed certificate\)/);
   await client.stop();
 });
 
@@ -145,7 +145,7 @@ test("before the first welcome one warning says why there is no line, and the cl
   await clock.pass(1_000);
   last().end(1006);
   assert.equal(warned.length, 1);
-  assert.match(warned[0], /no connection yet: the server was not reached/);
+  assert.match(warned[0], /no connection yet: the server at https:\/\/decide\.example was not reached/);
   client.retry();
   await settled();
   last().open();

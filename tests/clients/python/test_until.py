@@ -48,8 +48,9 @@ async def test_until_ends_with_its_time_with_the_room_and_with_its_own_error(
     connect: Connect,
 ) -> None:
     room = await gathering(await connect())
+    wanted = await proposal(room)
     with pytest.raises(TimeoutError):
-        await room.decided("p_never", timeout=0.05)
+        await room.decided(wanted, timeout=0.05)
     with pytest.raises(ZeroDivisionError):
         await room.until(lambda _: 1 // 0)
     waiting = asyncio.create_task(room.until(lambda _: False))

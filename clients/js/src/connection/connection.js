@@ -72,12 +72,12 @@ export class Connection {
   #trial = null;
 
   /**
-   * `sockets` has a function for each transport that makes its socket. `delegate` has: status, transport,
-   * trouble(where, error), hello() → message, welcome, message, down, final, bye, fault. `tokenBackoff`: the delays after
-   * a token function that failed, which say nothing of the server.
+   * `address`: the server's, for people. `sockets` has a function for each transport that makes its socket. `delegate`
+   * has: status, transport, trouble(where, error), hello() → message, welcome, message, down, final, bye, fault.
+   * `tokenBackoff`: the delays after a token function that failed, which say nothing of the server.
    */
-  constructor({ sockets, choice, clock, backoff, tokenBackoff, token, bucket, isOnline, delegate }) {
-    Object.assign(this, { sockets, choice, clock, backoff, tokenBackoff, token, bucket, isOnline, delegate });
+  constructor({ address, sockets, choice, clock, backoff, tokenBackoff, token, bucket, isOnline, delegate }) {
+    Object.assign(this, { address, sockets, choice, clock, backoff, tokenBackoff, token, bucket, isOnline, delegate });
     this.#timers = new Timers(clock);
   }
 
@@ -338,7 +338,7 @@ export class Connection {
    * it, which says nothing about the network. `code`: of the close; `error`: why there is no socket.
    */
   #reconnect({ isHung = false, fromServer = false, code, error } = {}) {
-    this.delegate.trouble("server", error ?? this.#refusal ?? unreachable(code, this.open, this.#cause));
+    this.delegate.trouble("server", error ?? this.#refusal ?? unreachable(code, this.open, this.#cause, this.address));
     const openMs = this.open ? this.clock.now() - this.#openedAt : null;
     if (openMs >= STABLE_AFTER_MS) this.backoff.reset();
     if (!fromServer && !this.draining && this.isOnline()) this.choice.ended(this.transport, { openMs, isHung });

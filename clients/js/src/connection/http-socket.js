@@ -104,7 +104,9 @@ export class HttpSocket extends EventTarget {
     const answer = await this.#exchange("/v1/queries", hello);
     if (answer === undefined) return;
     if (answer.type !== "welcome") {
-      this.#refuse(answer);
+      const isElsewhere = answer.code === "not_found";
+      const message = `no server answers there: ${answer.message}; ${CHECK_PATH}`;
+      this.#refuse(isElsewhere ? { ...answer, message } : answer);
       return;
     }
     this.heartbeatMs = answer.heartbeat_ms || DEFAULT_HEARTBEAT_MS;
@@ -214,8 +216,9 @@ export class HttpSocket extends EventTarget {
       if (this.readyState !== 1) return undefined;
       if (answer.code !== FOREIGN) this.#onLife();
       return answer;
-    } catch {
+    } catch (error) {
       // No answer: the commands are sent again on the next connection.
+      this.#fail(error);
       this.#end(ABNORMAL);
       return undefined;
     } finally {
@@ -257,6 +260,12 @@ export class HttpSocket extends EventTarget {
     this.dispatchEvent(event);
   }
 
+  /** Emit why there is no answer, as Node's WebSocket does; the cause is in the error of `fetch`. */
+  #fail(error) {
+    if (this.readyState !== 1) return;
+    this.dispatchEvent(Object.assign(new Event("error"), { message: error.cause?.message || error.message }));
+  }
+
   #end(code) {
     if (this.readyState === 3) return;
     for (const aborting of this.#aborting) aborting.abort();
@@ -275,6 +284,8 @@ export class HttpSocket extends EventTarget {
   }
 }
 
+const CHECK_PATH = "check the address's path";
+
 /** The code of an answer that is not the server's. It decides nothing, so that the same id is sent again. */
 const FOREIGN = "timeout";
 
@@ -292,7 +303,8 @@ async function messageOf(response) {
 }
 
 function notTheServers({ status, headers }) {
-  return foreign(`the answer was ${status}, and not the server's`, headers.get("Retry-After"));
+  const advice = [403, 404, 405].includes(status) ? `; ${CHECK_PATH}` : "";
+  return foreign(`the answer was ${status}, and not the server's${advice}`, headers.get("Retry-After"));
 }
 
 function foreign(message, retryAfter) {

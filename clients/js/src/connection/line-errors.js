@@ -4,10 +4,10 @@ import { AyesError } from "../error.js";
 import { ABNORMAL, meaningOf } from "../wire/close-codes.js";
 
 /** The error of a connection that was lost, or never had; `cause`: in the words of Node, which browsers hide. */
-export function unreachable(code, wasOpen, cause) {
+export function unreachable(code, wasOpen, cause, address) {
   const why = code === undefined ? "no answer in time" : code === ABNORMAL ? "no connection, or it broke" : `closed with ${code}`;
   const said = cause ? `${why} (${cause})` : why;
-  const message = wasOpen ? `the connection was lost: ${said}` : `the server was not reached: ${said}`;
+  const message = wasOpen ? `the connection was lost: ${said}` : `the server at ${address} was not reached: ${said}`;
   return new AyesError("unreachable", message, { retry: "same", details: { ...(code !== undefined && { close: code }) } });
 }
 

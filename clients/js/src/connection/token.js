@@ -24,7 +24,12 @@ export class Token {
 
   /** `onNew()` is called when the function has returned a token, before the token is used. */
   constructor(source, clock, onNew = () => {}) {
-    Object.assign(this, { source, clock, onNew });
+    // Without a token, the handshake may have one. Only the type is said: the value may hold a secret.
+    const kind = source === null ? "null" : typeof source;
+    if (!["string", "function", "undefined"].includes(kind)) {
+      throw new TypeError(`token is a text, or a function that returns one, not ${kind}`);
+    }
+    Object.assign(this, { source: trimmed(source), clock, onNew });
     this.forget();
   }
 
@@ -37,7 +42,7 @@ export class Token {
   async get() {
     if (this.renewable) {
       const called = Promise.resolve().then(() => this.source({ expired: this.ended }));
-      this.current = await withTimeout(called, TOKEN_TIMEOUT_MS, this.clock, "the token");
+      this.current = trimmed(await withTimeout(called, TOKEN_TIMEOUT_MS, this.clock, "the token"));
       this.ended = false;
       this.onNew();
     }
@@ -74,4 +79,9 @@ export class Token {
   get expires() {
     return expiryOf(this.current);
   }
+}
+
+/** White space around a token, such as the end of a file's line, is no part of it. */
+function trimmed(token) {
+  return typeof token === "string" ? token.trim() : token;
 }

@@ -1,19 +1,26 @@
 // The commands of a room that have a method of their own. They take what their arguments lack from the room.
 
-import { rejected } from "../deferred.js";
+import { ignorable, rejected } from "../deferred.js";
 import { Emitter } from "../emitter.js";
 import { AyesError } from "../error.js";
 
-/** A room without its state: `command`, `event`, `state` and `seq` are the room's. */
+/** Longest wait for the room to show the user's own acked steps. Beyond it an act takes what the room shows. */
+const CATCH_UP_TIMEOUT_MS = 10_000;
+
+/** A room without its state: `command`, `event`, `state`, `seq`, `pending` and `until` are the room's. */
 export class Acts extends Emitter {
   vote(proposal, { revision, stance, ...options } = {}) {
-    const shown = revision ?? this.#shown("proposals", proposal)?.revision;
-    if (shown === undefined) return rejected(this.#unknown("proposal", "revision", options.id));
-    return this.command("vote.cast", given({ proposal, revision: shown, stance }), options);
+    const shown = () => revision ?? this.#shown("proposals", proposal)?.revision;
+    return this.#after(shown() !== undefined, options, () => {
+      if (shown() === undefined) return rejected(this.#unknown("proposal", proposal, "revision to vote", options.id));
+      return this.command("vote.cast", given({ proposal, revision: shown(), stance }), options);
+    });
   }
 
   retract(proposal, options) {
-    return this.command("vote.retract", { proposal }, options);
+    // A vote given just before waits for the same step.
+    const isShown = this.#shown("proposals", proposal) !== undefined;
+    return this.#after(isShown, options, () => this.command("vote.retract", { proposal }, options));
   }
 
   approve(proposal, { allow_stale, ...options } = {}) {
@@ -29,13 +36,16 @@ export class Acts extends Emitter {
   }
 
   propose(kind, content, { category = "create", target, base_version, reason, ...options } = {}) {
-    let base = base_version;
-    if (target !== undefined && base === undefined) {
-      const item = this.#shown(kind === "assumption" ? "assumptions" : "criteria", target);
-      if (!item) return rejected(this.#unknown("target", "base_version", options.id));
-      base = kind === "conclusion" ? item.conclusion_version : item.version;
-    }
-    return this.command("proposal.create", given({ kind, category, content, target, base_version: base, reason }), options);
+    const send = (base) =>
+      this.command("proposal.create", given({ kind, category, content, target, base_version: base, reason }), options);
+    if (target === undefined || base_version !== undefined) return send(base_version);
+    const [what, items] = kind === "assumption" ? ["assumption", "assumptions"] : ["criterion", "criteria"];
+    const shown = () => this.#shown(items, target);
+    return this.#after(shown() !== undefined, options, () => {
+      const item = shown();
+      if (!item) return rejected(this.#unknown(what, target, "base_version to propose", options.id));
+      return send(kind === "conclusion" ? item.conclusion_version : item.version);
+    });
   }
 
   comment(content, { proposal, criterion, ...options } = {}) {
@@ -44,8 +54,11 @@ export class Acts extends Emitter {
 
   ballot(option, criteria, { revision, base, ...options } = {}) {
     const chosen = typeof option === "string" ? { option } : { options: option };
-    const criteria_rev = revision ?? this.state?.event?.criteria_rev;
-    return this.command("ballot.submit", given({ ...chosen, criterion_order: criteria, criteria_rev, base }), options);
+    // The user's own steps may have changed the criteria.
+    return this.#after(revision !== undefined || this.#ownSeq <= this.seq, options, () => {
+      const criteria_rev = revision ?? this.state?.event?.criteria_rev;
+      return this.command("ballot.submit", given({ ...chosen, criterion_order: criteria, criteria_rev, base }), options);
+    });
   }
 
   approveAll({ upto = this.seq, ...options } = {}) {
@@ -82,10 +95,29 @@ export class Acts extends Emitter {
     return Object.hasOwn(items, id) ? items[id] : undefined;
   }
 
+  /** The position of the newest acked step of the user's own that the room does not show yet. */
+  get #ownSeq() {
+    return Math.max(-1, ...this.pending.map(({ seq }) => seq ?? -1));
+  }
+
+  /** Wait until the room shows each acked step of the user's own, but not long: no order is promised between the two. */
+  _caughtUp({ signal } = {}) {
+    const own = this.#ownSeq;
+    return this.until(({ seq }) => seq >= own, { timeout: CATCH_UP_TIMEOUT_MS, signal }).catch((error) => {
+      if (error?.name !== "TimeoutError") throw error;
+    });
+  }
+
+  /** Call `act` at once if `isShown`, else after the user's own acked steps. */
+  #after(isShown, options, act) {
+    return isShown ? act() : ignorable(this._caughtUp(options).then(act));
+  }
+
   /** A command names the version that its user has seen, and the room shows none. */
-  #unknown(what, path, id) {
-    const more = { event: this.event, id, retry: "fix", details: { path } };
-    return new AyesError("bad_request", `the room does not show this ${what}`, more);
+  #unknown(what, thing, how, id) {
+    const path = what === "proposal" ? what : "target";
+    const message = `this room shows no ${what} ${thing}; pass ${how} without seeing it`;
+    return new AyesError("not_found", message, { event: this.event, id, details: { path } });
   }
 }
 

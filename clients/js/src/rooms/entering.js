@@ -6,9 +6,9 @@ import { pages } from "./paging.js";
 
 /** A client without its connection: `command`, `query` and `subscribe` are the client's. */
 export class Entering extends Emitter {
-  createEvent(subject, { organiser, id, signal, notAfter, once, ...args } = {}) {
+  createEvent(subject, { organiser, id, signal, notAfter, once, unchecked, ...args } = {}) {
     const wanted = { subject, ...args, ...(organiser && { as: "organiser" }) };
-    return ignorable(this.#create(wanted, { id, signal, notAfter, once }));
+    return ignorable(this.#create(wanted, { id, signal, notAfter, once, unchecked }));
   }
 
   join(by, options) {

@@ -110,16 +110,47 @@ export class Room extends Acts {
   }
 
   until(look, { timeout, signal } = {}) {
+    return this.#until(look, { timeout, signal });
+  }
+
+  #until(look, { watch = (again) => this.watch(again), ...options }) {
     const whileOpen = () => {
       const found = look(this);
       if (!found && this.#closed !== undefined) throw this.#closedFor ?? this.#closedError();
       return found;
     };
-    return until(whileOpen, { watch: (again) => this.watch(again), clock: this.#host.clock, timeout, signal });
+    return until(whileOpen, { watch, clock: this.#host.clock, ...options });
   }
 
-  decided(proposal, options) {
-    return this.until(() => this.tally(proposal)?.outcome, options);
+  decided(proposal, { timeout, signal } = {}) {
+    let missing;
+    const look = () => {
+      if (missing) throw missing;
+      return this.tally(proposal)?.outcome;
+    };
+    const watch = (again) => {
+      const fail = (error) => {
+        missing = error;
+        again();
+      };
+      if (!this.tally(proposal)) this.#missing(proposal, { signal }).then((error) => error && fail(error));
+      return this.watch(again);
+    };
+    return this.#until(look, { watch, timeout, signal, what: `proposal ${proposal} was not decided` });
+  }
+
+  /** Ask the server about a proposal that the room does not show; resolve with the error if there is none. */
+  async #missing(proposal, options) {
+    try {
+      await this._caughtUp(options);
+      if (!this.tally(proposal)) await this.query("votes.list", { proposal, limit: 1 }, options);
+    } catch ({ code }) {
+      // Another refusal says that there is one, or nothing.
+      if (code !== "not_found" && code !== "bad_request") return undefined;
+      const more = { event: this.#event, details: { path: "proposal" } };
+      return new AyesError("not_found", `this event has no proposal ${proposal}`, more);
+    }
+    return undefined;
   }
 
   every(interval, { until: look = () => false, signal } = {}) {

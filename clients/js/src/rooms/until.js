@@ -4,9 +4,10 @@ import { abortable, Deferred } from "../deferred.js";
 
 /**
  * Resolve with what `look()` returns as soon as that is true; it is called now, and after each change that `watch`
- * reports. Reject with what `look` throws, with the reason of `signal`, or after `timeout` ms with a `TimeoutError`.
+ * reports. Reject with what `look` throws, with the reason of `signal`, or after `timeout` ms with a `TimeoutError`
+ * that names `what` was not so.
  */
-export function until(look, { watch, clock, timeout, signal }) {
+export function until(look, { watch, clock, timeout, signal, what = "what was waited for was not so" }) {
   const waiting = new Deferred();
   let ends = [];
   const end = (settle) => {
@@ -27,7 +28,7 @@ export function until(look, { watch, clock, timeout, signal }) {
   if (!waiting.settled) {
     ends.push(watch(again));
     if (timeout !== undefined) {
-      const late = () => end(() => waiting.reject(new DOMException(`it was not so within ${timeout} ms`, "TimeoutError")));
+      const late = () => end(() => waiting.reject(new DOMException(`${what} within ${timeout} ms`, "TimeoutError")));
       const timer = clock.setTimeout(late, timeout);
       ends.push(() => clock.clearTimeout(timer));
     }

@@ -11,7 +11,9 @@ const HTTP_SCHEMES = Object.freeze({ "ws:": "http:", "wss:": "https:" });
  */
 export function socketUrl(given, base = globalThis.location?.href) {
   const url = new URL(given, base);
-  if (!Object.hasOwn(SOCKET_SCHEMES, url.protocol)) throw new TypeError(`${url.protocol} is no scheme of a server`);
+  if (!Object.hasOwn(SOCKET_SCHEMES, url.protocol)) {
+    throw new TypeError("the address of a server begins with http://, https://, ws:// or wss://");
+  }
   if (url.username || url.password || url.search) throw new TypeError("the address may have no user and no query");
   url.protocol = SOCKET_SCHEMES[url.protocol];
   url.pathname = withoutEnd(withoutEnd(url.pathname, "/"), SOCKET_PATH) + SOCKET_PATH;

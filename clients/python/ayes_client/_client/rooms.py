@@ -13,6 +13,7 @@ from ayes_client._rooms.acts import RoomCommands
 from ayes_client._rooms.registry import RoomRegistry
 from ayes_client._rooms.room import Room
 from ayes_client._typed.args import EventCreate, MembershipJoin, PolicyPatch
+from ayes_client._typed.known import check_options
 from ayes_client._wire.moments import text_of
 from ayes_client.command import CommandOptions
 from ayes_client.state import Json
@@ -62,6 +63,7 @@ class RoomKeeper(CommandGiver):
 
         Raises what ``command`` and ``subscribe`` do, and ``RoomClosed``.
         """
+        check_options(options_of_command, self.create_event)
         lists = {"options": options, "assumptions": assumptions, "criteria": criteria}
         times = {"starts_at": starts_at, "ends_at": ends_at}
         given: Json = {

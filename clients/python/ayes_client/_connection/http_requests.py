@@ -12,7 +12,7 @@ import orjson
 
 from ayes_client._connection.context import ClientContext
 from ayes_client._connection.http import HttpClient, NotTheServer, Response
-from ayes_client._wire.address import http_url
+from ayes_client._wire.address import CHECK_PATH, WRONG_PATH, http_url
 from ayes_client._wire.jwt import expiry
 from ayes_client._wire.moments import text_of
 from ayes_client.errors import AyesError
@@ -103,6 +103,8 @@ class HttpRequests:
         whole = isinstance(message, dict) and isinstance(message.get("type"), str)
         if not whole or (message["type"] != "error" and response.status != 200):
             why = f"HTTP status {response.status}, and no message of the server"
+            if response.status in WRONG_PATH:
+                why += f"; {CHECK_PATH}"
             raise NotTheServer(response, why)
         self.observe(response)
         found: Json = message

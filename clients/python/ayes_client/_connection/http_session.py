@@ -33,9 +33,10 @@ from ayes_client._connection.session import (
 )
 from ayes_client._pending.entry import Entry
 from ayes_client._rooms.view import RoomView
+from ayes_client._wire.address import CHECK_PATH
 from ayes_client._wire.error_message import from_message
 from ayes_client._wire.jwt import OPAQUE, name, subject
-from ayes_client.errors import AuthExpired, AyesError, NeedsAuth
+from ayes_client.errors import AuthExpired, AyesError, NeedsAuth, NotFound
 from ayes_client.limits import Limits
 from ayes_client.state import Json
 
@@ -155,6 +156,8 @@ class HttpSession:
             # Another token may help if this one has expired. A bad one is bad for good.
             renewable = isinstance(error, AuthExpired) and self._context.tokens.renewable
             return SessionEnd(error=error, final=not renewable)
+        if isinstance(error, NotFound):
+            return SessionEnd(why=f"no server answers there: {error.message}; {CHECK_PATH}")
         wait = error.retry_after_ms
         return SessionEnd(error=error, retry_after=None if wait is None else wait / 1000)
 

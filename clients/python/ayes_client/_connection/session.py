@@ -13,7 +13,12 @@ from functools import partial
 
 import orjson
 from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, WebSocketException
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidStatus,
+    WebSocketException,
+)
 
 from ayes_client._connection.context import ClientContext
 from ayes_client._connection.ended import SessionEnd
@@ -22,6 +27,7 @@ from ayes_client._connection.outgoing import Outgoing
 from ayes_client._connection.renewal import Renewal
 from ayes_client._connection.subscriptions import RoomSubscriptions
 from ayes_client._rooms.view import RoomView
+from ayes_client._wire.address import CHECK_PATH, WRONG_PATH
 from ayes_client._wire.closes import is_final, reason
 from ayes_client._wire.error_message import from_message
 from ayes_client.errors import AuthExpired, AyesError, Closed, LineError
@@ -138,6 +144,8 @@ class Session:
             ended.blocked = 2.0 if self._link is None else 0.5
         except (OSError, WebSocketException, Unreadable) as err:
             ended.why = (str(err) or type(err).__name__)[:MAX_REASON_LENGTH]
+            if isinstance(err, InvalidStatus) and err.response.status_code in WRONG_PATH:
+                ended.why += f"; {CHECK_PATH}"
             ended.blocked = float(isinstance(err, InvalidHandshake))
         finally:
             self.subscriptions.close()

@@ -21,13 +21,20 @@ TOKEN_TIMEOUT_S = 30.0
 class Tokens:
     """A token, or a function that makes one; called for each connection and each renewal.
 
-    ``arrived`` is called when the function has made a token, before it is used.
+    ``arrived`` is called when the function has made a token, before it is used. White space around
+    a token, such as the end of a file's line, is no part of it. Raises ``TypeError`` for anything
+    else than a text or a function.
     """
 
     def __init__(self, token: Token, arrived: Callable[[], None] = lambda: None) -> None:
-        self._token = token
+        given: object = token
+        if not isinstance(given, str) and not callable(given):
+            # Only its type: it may hold a secret.
+            kind = type(given).__name__
+            raise TypeError(f"token is a text, or a function that returns one, not {kind}")
+        self._token = token.strip() if isinstance(token, str) else token
         self._arrived = arrived
-        self.latest = token if isinstance(token, str) else None
+        self.latest = self._token if isinstance(self._token, str) else None
         """The token in use, or about to be; ``None`` until the function has made one."""
         self._welcomed: tuple[str | None, str] | None = None
 
@@ -56,16 +63,22 @@ class Tokens:
         return subject
 
     async def ask(self) -> str:
-        """Return a token. Raises what the function raises, and ``TimeoutError`` if it hangs."""
+        """Return a token.
+
+        Raises what the function raises, ``TimeoutError`` if it hangs, and ``TypeError`` if it
+        returns no text.
+        """
         if isinstance(self._token, str):
             return self._token
         made = self._token()
         if inspect.isawaitable(made):
             async with asyncio.timeout(TOKEN_TIMEOUT_S):
                 made = await made
-        self.latest = made
+        if not isinstance(made, str):
+            raise TypeError(f"the token function returned {type(made).__name__}, not a text")
+        self.latest = made.strip()
         self._arrived()
-        return made
+        return self.latest
 
 
 def renew_in(expires: float, now: float) -> float:

@@ -14,6 +14,8 @@ from ayes_client.command import Ack, Command, CommandOptions, Pending
 from ayes_client.errors import NotFound
 from ayes_client.state import Json, Stance, State
 
+_SINGULAR = {"proposals": "proposal", "assumptions": "assumption", "criteria": "criterion"}
+
 
 class Sender(Protocol):
     """The methods of the client that a room uses."""
@@ -58,13 +60,35 @@ class RoomCommands(TypedRoomCommands, TypedRoomQuestions):
         """
         raise NotImplementedError
 
-    def shown(self, collection: str, id: str) -> Any:
-        """Return a thing of the state by its id. Raises ``NotFound`` if it is not shown."""
+    def shown(self, collection: str, id: str, else_: str = "") -> Any:
+        """Return a thing of the state by its id.
+
+        Raises ``NotFound`` if it is not shown. ``else_``: what to do then, for its message.
+        """
         found = cast(Json, self.state).get(collection, {}).get(id)
         if found is None:
-            what = f"this room shows no {id} among its {collection}; name its version yourself"
-            raise NotFound(what, event=self.event)
+            what = _SINGULAR.get(collection, collection)
+            path = "proposal" if what == "proposal" else "target"
+            message = f"this room shows no {what} {id}{else_}"
+            raise NotFound(message, event=self.event, details={"path": path})
         return found
+
+    async def _caught_up(self) -> None:
+        """Wait until the room shows each step of the user's own that was acked, but not long.
+
+        No order is promised between an ack and the step in the room. Raises the error that ended
+        the room, or ``RoomClosed``.
+        """
+        raise NotImplementedError
+
+    async def _seen(self, collection: str, id: str, else_: str = "") -> Any:
+        """Return a thing of the state by its id, also one that the user has just made.
+
+        Raises as ``shown`` and ``_caught_up`` do.
+        """
+        if id not in cast(Json, self.state).get(collection, {}):
+            await self._caught_up()
+        return self.shown(collection, id, else_)
 
     async def send(self, command: Command) -> Ack:
         """Give a command to this event, also one of a type that this version does not know.
@@ -92,10 +116,12 @@ class RoomCommands(TypedRoomCommands, TypedRoomQuestions):
     ) -> Ack[results.VoteCounted]:
         """Vote on a proposal, in the wording that the room shows or in that of ``revision``.
 
-        Without ``revision``, raises ``NotFound`` if the room does not show the proposal.
+        Without ``revision``, waits until the room shows the user's own acked steps if it does not
+        show the proposal, and raises ``NotFound`` if it is not among them.
         """
         if revision is None:
-            revision = self.shown("proposals", proposal)["revision"]
+            unseen = "; pass revision= to vote without seeing it"
+            revision = (await self._seen("proposals", proposal, unseen))["revision"]
         other = None if stance == "agree" else stance
         args = _given(proposal=proposal, revision=revision, stance=other)
         return await self.command("vote.cast", args, **options)
@@ -104,6 +130,9 @@ class RoomCommands(TypedRoomCommands, TypedRoomQuestions):
         self, proposal: str, **options: Unpack[CommandOptions]
     ) -> Ack[results.VoteRetracted]:
         """Retract the vote."""
+        if proposal not in self.state.get("proposals", {}):
+            # A vote given just before waits for the same step.
+            await self._caught_up()
         return await self.command("vote.retract", {"proposal": proposal}, **options)
 
     async def approve(
@@ -157,6 +186,9 @@ class RoomCommands(TypedRoomCommands, TypedRoomQuestions):
         none; raises ``VersionConflict`` if the user has another ballot. Without ``base``, any
         earlier ballot is replaced.
         """
+        if revision is None:
+            # The user's own steps may have changed the criteria.
+            await self._caught_up()
         args: Any = {
             **({"option": option} if isinstance(option, str) else {"options": option}),
             **_given(criterion_order=criteria),

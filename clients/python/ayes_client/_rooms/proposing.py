@@ -46,7 +46,8 @@ class Proposing:
         """Propose a change. If left out, ``base_version`` is that of the target in the room."""
         if target is not None and base_version is None:
             kept = "assumptions" if kind == "assumption" else "criteria"
-            shown = self._room.shown(kept, target)
+            unseen = "; pass base_version= to propose without seeing it"
+            shown = await self._room._seen(kept, target, unseen)
             base_version = shown["conclusion_version" if kind == "conclusion" else "version"]
         args: ProposalCreate = {"kind": kind, "category": category}
         if content is not None:

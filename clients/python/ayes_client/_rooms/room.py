@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any, Literal, Self, TypeAlias, TypeVar, overload
@@ -14,12 +15,14 @@ from ayes_client._rooms.proposing import Proposing
 from ayes_client._rooms.view import RoomView
 from ayes_client._rooms.waiting import until as wait_until
 from ayes_client.command import Pending
-from ayes_client.errors import RoomClosed
+from ayes_client.errors import BadRequest, NotFound, Refused, RoomClosed
 from ayes_client.happenings import EventFinished, MemberJoined, ProposalDecided
 from ayes_client.state import Json, State, You
 from ayes_client.tally import Decided, Tally
 
 T = TypeVar("T")
+#: Seconds for the room to show the user's own acked steps. Beyond, an act takes what it shows.
+CATCH_UP_TIMEOUT_S = 10.0
 #: Removes the callback.
 Undo: TypeAlias = Callable[[], None]
 
@@ -133,6 +136,16 @@ class Room(RoomCommands):
                 return
         raise self._view.closed_error()
 
+    async def _caught_up(self) -> None:
+        """Wait until the room shows each step of the user's own that was acked, but not long.
+
+        No order is promised between an ack and the step in the room. Raises the error that ended
+        the room, or ``RoomClosed``.
+        """
+        own = max((one.seq for one in self.pending if one.seq is not None), default=-1)
+        with contextlib.suppress(TimeoutError):
+            await wait_until(self._view, lambda: self.seq >= own, CATCH_UP_TIMEOUT_S)
+
     # What the votes say, with those on their way.
 
     @property
@@ -162,16 +175,42 @@ class Room(RoomCommands):
     async def decided(self, proposal: str, *, timeout: float | None = None) -> Decided:  # noqa: ASYNC109
         """Wait until ``proposal`` is closed, and return how.
 
-        ``timeout`` is in seconds. Raises as ``until`` does.
+        ``timeout`` is in seconds. Raises as ``until`` does, and ``NotFound`` if the event has no
+        such proposal.
         """
 
-        def look(room: Room) -> Decided | None:
-            found = room.state["proposals"].get(proposal)
+        def look() -> Decided | None:
+            found = self.state["proposals"].get(proposal)
             return None if found is None else decided_of(found)
 
-        found = await self.until(look, timeout=timeout)
+        what = f"proposal {proposal} was not decided"
+        try:
+            async with asyncio.timeout(timeout) as limit:
+                if proposal not in self.state["proposals"]:
+                    await self._exists(proposal)
+                found = await wait_until(self._view, look, None)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise TimeoutError(f"{what} within {timeout:g} s") from None
         assert found is not None
         return found
+
+    async def _exists(self, proposal: str) -> None:
+        """Ask the server about a proposal that the room does not show, after the user's own steps.
+
+        Raises ``NotFound`` if there is none. Another refusal says that it exists, or nothing.
+        """
+        await self._caught_up()
+        if proposal in self.state["proposals"]:
+            return
+        try:
+            await self.query("votes.list", {"proposal": proposal, "limit": 1})
+        except (NotFound, BadRequest):
+            message = f"this event has no proposal {proposal}"
+            raise NotFound(message, event=self.event, details={"path": "proposal"}) from None
+        except Refused:
+            return
 
     async def every(
         self, interval: float | timedelta, *, until: Callable[[Self], object] = lambda room: False

@@ -14,11 +14,16 @@ T = TypeVar("T")
 _MOVES = ("change", "you", "presence", "closed")
 
 
-async def until(view: RoomView, look: Callable[[], T], timeout: float | None) -> T:  # noqa: ASYNC109
+async def until(
+    view: RoomView,
+    look: Callable[[], T],
+    timeout: float | None,  # noqa: ASYNC109
+    what: str = "what was waited for was not so",
+) -> T:
     """Return what ``look`` returns once that is true: now, or right after a change.
 
     Raises what it raises, ``TimeoutError`` after ``timeout`` seconds, or the error that closed the
-    room.
+    room. ``what`` was not so, for the message of the ``TimeoutError``.
     """
     found: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
@@ -38,6 +43,11 @@ async def until(view: RoomView, look: Callable[[], T], timeout: float | None) ->
     try:
         async with asyncio.timeout(timeout):
             return await found
+    except TimeoutError:
+        if not found.cancelled():
+            # It is what ``look`` raised.
+            raise
+        raise TimeoutError(f"{what} within {timeout:g} s") from None
     finally:
         for remove in removers:
             remove()

@@ -249,6 +249,7 @@ class InvitedPerson(TypedDict):
     """A person to invite. ``ref`` distinguishes namesakes, such as a number of the roll."""
 
     name: str
+    ref: NotRequired[str | None]
 
 
 class InvitationCreate(AnyCommand):

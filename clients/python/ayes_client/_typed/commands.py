@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Literal, Unpack, overload
 
 from ayes_client._typed import args, event_args, results
+from ayes_client._typed.known import check_args, check_options
 from ayes_client.command import Ack, Command, CommandOptions
 from ayes_client.ids import new_id
 
@@ -346,8 +347,13 @@ class TypedCommands:
         Past ``not_after`` the command has no effect, and ``TooLate`` is raised: a time with a zone,
         or seconds from now by the server's clock. With ``once``, no later connection sends the
         command, and no outbox keeps it: ``NotSent`` if there is no connection now.
+
+        Raises ``ValueError`` for an unknown argument, ``TypeError`` for an unknown option. ``send``
+        takes those of a newer server.
         """
         given = dict(args or {})
+        check_options(options)
+        check_args(type, given, in_room=False)
         id = options.get("id")
         found = Command(
             type=type,

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Literal, overload
 
 from ayes_client._typed import answers, asked
+from ayes_client._typed.known import check_question
 from ayes_client._typed.paging import pages
 from ayes_client.state import Json
 
@@ -73,7 +74,8 @@ class TypedQuestions:
         self, type: Literal["turnout.list"], args: asked.TurnoutListIn
     ) -> answers.Turnout: ...
     async def query(self, type: str, args: Any = None) -> Any:
-        """Send a query, and return its answer. Raises the error that refuses it."""
+        """Return the answer to a query. Raises its refusal; ``ValueError``: an unknown argument."""
+        check_question(type, args or {}, in_room=False)
         return await self.ask({"type": type, **(args or {})})
 
     @overload
@@ -114,5 +116,6 @@ class TypedQuestions:
     ) -> AsyncIterator[answers.ListedVoter]: ...
     async def paged(self, type: str, args: Any = None) -> AsyncIterator[Any]:
         """Yield what a list has, page after page, in the order of the list."""
+        check_question(type, args or {}, in_room=False)
         async for found in pages(self.ask, {"type": type, **(args or {})}):
             yield found

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Literal, Unpack, overload
 
 from ayes_client._typed import args, results
+from ayes_client._typed.known import check_args, check_options
 from ayes_client.command import Ack, Command, CommandOptions
 from ayes_client.ids import new_id
 
@@ -318,6 +319,8 @@ class TypedRoomCommands:
     ) -> Ack[Any]:
         """Give any command to this event; see ``Client.command``."""
         given = dict(args or {})
+        check_options(options)
+        check_args(type, given, in_room=True)
         id = options.get("id")
         found = Command(
             type=type,

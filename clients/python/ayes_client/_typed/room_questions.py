@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Literal, overload
 
 from ayes_client._typed import answers, asked
+from ayes_client._typed.known import check_question
 from ayes_client._typed.paging import pages
 from ayes_client.state import Json
 
@@ -68,7 +69,8 @@ class TypedRoomQuestions:
         self, type: Literal["turnout.list"], args: asked.TurnoutList | None = None
     ) -> answers.Turnout: ...
     async def query(self, type: str, args: Any = None) -> Any:
-        """Send a query, and return its answer. Raises the error that refuses it."""
+        """Return the answer to a query. Raises its refusal; ``ValueError``: an unknown argument."""
+        check_question(type, args or {}, in_room=True)
         return await self.ask({"type": type, "event": self.event, **(args or {})})
 
     @overload
@@ -105,5 +107,6 @@ class TypedRoomQuestions:
     ) -> AsyncIterator[answers.ListedVoter]: ...
     async def paged(self, type: str, args: Any = None) -> AsyncIterator[Any]:
         """Yield what a list has, page after page, in the order of the list."""
+        check_question(type, args or {}, in_room=True)
         async for found in pages(self.ask, {"type": type, "event": self.event, **(args or {})}):
             yield found

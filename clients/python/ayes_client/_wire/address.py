@@ -7,6 +7,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 #: Path of the socket on every server.
 SOCKET_PATH = "/v1/socket"
+#: HTTP statuses of a path below which there is no server, of this server and of most others.
+WRONG_PATH = frozenset({403, 404, 405})
+#: What to do about them, as the end of a message.
+CHECK_PATH = "check the address's path"
 _PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443}
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
