@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
+from ayes_client._typed import args
 from tests.clients.typing_tables import tables
 from tests.node import NODE, NPM, install
 from tests.node import run as run_in
@@ -48,6 +50,38 @@ def test_what_is_typed_is_there_and_the_other_way_round() -> None:
         r"^export (?:class|function) (\w+)", (CLIENT / "ayes.d.ts").read_text(), re.MULTILINE
     )
     assert there == set(typed)
+
+
+def test_it_knows_each_field_of_a_new_event_and_of_a_policy() -> None:
+    """A field that is missing in its table could not be sent; one too many would be lost."""
+    fields = get_type_hints(args.EventCreate)
+    policy = get_type_hints(args.PolicyPatch)
+    kind, ballot = get_type_hints(args.KindPolicyPatch), get_type_hints(args.BallotPolicyPatch)
+    shape = {
+        **dict.fromkeys(policy),
+        **dict.fromkeys(("assumption", "criterion", "conclusion"), dict.fromkeys(kind)),
+        "ballot": dict.fromkeys(ballot),
+    }
+    whole = {**dict.fromkeys([*fields, "event"]), "policy": shape}
+    script = """
+        import("./src/wire/known.js").then(({ checkArgs }) => {
+          const whole = JSON.parse(process.argv[1]);
+          checkArgs("event.create", whole);
+          const refused = (path, given) => {
+            for (const [name, value] of Object.entries(given)) {
+              if (typeof value === "object" && value) refused([...path, name], value);
+            }
+            const around = (inner, name) => ({ [name]: inner });
+            const wrong = path.reduceRight(around, { of_tomorrow: 1 });
+            try {
+              checkArgs("event.create", wrong);
+              console.log(path.join("."));
+            } catch {}
+          };
+          refused([], whole);
+        });
+    """
+    assert run(NODE, "-e", script, json.dumps(whole)) == ""
 
 
 def test_npm_would_publish_exactly_the_client() -> None:
