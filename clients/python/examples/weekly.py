@@ -47,6 +47,8 @@ async def hold(client: Client, plan: dict[str, Any], people: list[Person], week:
     def all_decided(room: Room) -> bool:
         return all(room.tally(motion).outcome for motion in motions)
 
+    link = f"{os.environ['AYES_URL']}/#/e/{room.event}"
+    print(f"{link} waits for votes, {plan['hours']} hours at most", flush=True)
     async for _ in room.every(plan["remind_minutes"] * 60, until=all_decided):
         for motion in motions:
             tally = room.tally(motion)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import builtins
 import os
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from ayes_client.cli import exits
 from ayes_client.cli.verbs import VERBS
 from tests.clients.python.conftest import Connect, client_of, gathering, proposal
 from tests.clients.python.page_code import blocks, run_block
+from tests.clients.python.terminal import Run
 from tests.parts import ROOT
 from tests.promises.running import Running, token
 from tests.promises.scenes import fresh
@@ -82,6 +85,25 @@ def test_the_console_there_is_run(tmp_path: Path) -> None:
     )
     assert ran.returncode == 0, ran.stderr
     assert "ada" in ran.stdout
+
+
+async def test_the_terminal_there_shows_what_is_printed(run: Run) -> None:
+    [text] = re.findall(r"```console\n(.*?)```", CLI.read_text(), re.DOTALL)
+    user, last, names = fresh("ada"), "", dict[str, str]()
+    shown: Iterator[str] = iter(())
+    ids = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|p_[a-z2-7]{16}|(?<=code )[A-Z0-9]{6}")
+    for line in text.splitlines():
+        if not line.startswith("$ "):
+            assert ids.sub("ID", line) == next(shown)
+        elif named := re.fullmatch(r"\$ (\w+)=\S+", line):
+            # The variable has the last id of that kind that was printed.
+            names[named[1]] = last
+        elif line.startswith("$ ayes-client "):
+            words = [names.get(word[1:], word) for word in shlex.split(line)[2:]]
+            said = await run(user, *words)
+            assert said.status == 0, said
+            last = ids.findall(said.out)[0] if ids.search(said.out) else ""
+            shown = iter(ids.sub("ID", said.out).splitlines())
 
 
 def test_the_commands_there_are_those_there_are() -> None:

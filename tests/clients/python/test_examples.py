@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -175,6 +176,8 @@ async def test_the_weekly_bot_decides_once_however_often_it_runs(
     arguments = ("plan.yaml", "people.csv", week)
     async with program("weekly.py", server.url, bot, *arguments) as child:
         async with asyncio.timeout(PATIENCE):
+            said = (await child.stdout.readline()).decode()
+            assert re.match(rf"{re.escape(server.url)}/#/e/\S+ waits for votes, 1 hours", said)
             assert b"of 2 needed" in await child.stdout.readline()
         child.kill()
         await child.wait()

@@ -11,7 +11,9 @@ import orjson
 
 from ayes_client._wire.error_message import from_message
 from ayes_client._wire.moments import text_of
-from ayes_client.cli.output import Output, UsageError, plain, tally_words
+from ayes_client.cli.naming import is_id, named
+from ayes_client.cli.output import Output, UsageError, needed_by, plain, tally_words
+from ayes_client.cli.page_settings import takes_no_guests
 from ayes_client.client import Client
 from ayes_client.command import Ack, Command
 from ayes_client.ids import new_id
@@ -90,6 +92,13 @@ async def _earlier_answer(client: Client, arguments: Arguments) -> Ack | None:
     return None
 
 
+async def _named(client: Client, arguments: Arguments, collection: str, text: str) -> str:
+    """Return the id of what ``text`` names. An id needs no room, and another text needs it."""
+    if is_id(text):
+        return text
+    return named(await client.subscribe(arguments.event), collection, text)
+
+
 # Taking part.
 
 
@@ -108,6 +117,10 @@ async def create(client: Client, arguments: Arguments, output: Output) -> int:
         "as": "organiser" if arguments.organiser else None,
     }
     wanted = {name: value for name, value in args.items() if value not in (None, [], {})}
+    if policy.get("guests") and await takes_no_guests(arguments.url):
+        output.complain(
+            "this server takes no guests (AYES_GUESTS is off): the policy's guests has no effect"
+        )
     ack = await give(client, arguments, "event.create", wanted)
     output.ack(ack, f"made event {ack.event}, entrance code {ack.result['entrance_code']}")
     return 0
@@ -128,9 +141,11 @@ async def propose(client: Client, arguments: Arguments, output: Output) -> int:
     ack = await _earlier_answer(client, arguments)
     if ack is None:
         version = arguments.base_version
+        kept = "assumptions" if arguments.kind == "assumption" else "criteria"
+        if target is not None:
+            target = await _named(client, arguments, kept, target)
         if target is not None and version is None:
             room = await client.subscribe(arguments.event)
-            kept = "assumptions" if arguments.kind == "assumption" else "criteria"
             field = "conclusion_version" if arguments.kind == "conclusion" else "version"
             version = room.shown(kept, target)[field]
         args = {
@@ -150,11 +165,13 @@ async def propose(client: Client, arguments: Arguments, output: Output) -> int:
 
 async def vote(client: Client, arguments: Arguments, output: Output) -> int:
     revision = arguments.revision
-    ack = await _earlier_answer(client, arguments) if revision is None else None
-    if ack is None and revision is None:
-        room = await client.subscribe(arguments.event)
-        revision = room.shown("proposals", arguments.proposal)["revision"]
+    from_room = revision is None or not is_id(arguments.proposal)
+    ack = await _earlier_answer(client, arguments) if from_room else None
     if ack is None:
+        arguments.proposal = await _named(client, arguments, "proposals", arguments.proposal)
+        if revision is None:
+            room = await client.subscribe(arguments.event)
+            revision = room.shown("proposals", arguments.proposal)["revision"]
         args = {"event": arguments.event, "proposal": arguments.proposal, "revision": revision}
         stance = {} if arguments.stance == "agree" else {"stance": arguments.stance}
         ack = await give(client, arguments, "vote.cast", {**args, **stance})
@@ -166,16 +183,14 @@ def _votes(client: Client, arguments: Arguments, ack: Ack) -> str:
     """Describe the counts of an ack, with the number needed if the room is at hand."""
     room, needed = client.rooms.get(arguments.event), None
     if room is not None and arguments.proposal in room.state["proposals"]:
-        found = room.tally(arguments.proposal)
-        needed = found.needed if found.automatic and found.outcome is None else None
+        needed = needed_by(room.tally(arguments.proposal))
     words = tally_words(ack.result, needed)
     head, comma, rest = words.partition(", ")
     return f"{head} agree{comma}{rest}" if "agree" in ack.result else words
 
 
 async def retract(client: Client, arguments: Arguments, output: Output) -> int:
-    args = {"event": arguments.event, "proposal": arguments.proposal}
-    ack = await give(client, arguments, "vote.retract", args)
+    ack = await _about(client, arguments, "vote.retract", "proposal", {})
     output.ack(ack, _votes(client, arguments, ack))
     return 0
 
@@ -193,6 +208,18 @@ async def withdraw(client: Client, arguments: Arguments, output: Output) -> int:
     return await _close(client, arguments, output, "proposal.withdraw", _reason(arguments))
 
 
+async def _about(client: Client, arguments: Arguments, type: str, field: str, more: Json) -> Ack:
+    """Give a command about the proposal or the criterion that ``field`` of the arguments names."""
+    text = getattr(arguments, field)
+    ack = None if is_id(text) else await _earlier_answer(client, arguments)
+    if ack is None:
+        collection = "proposals" if field == "proposal" else "criteria"
+        id = await _named(client, arguments, collection, text)
+        setattr(arguments, field, id)
+        ack = await give(client, arguments, type, {"event": arguments.event, field: id, **more})
+    return ack
+
+
 def _reason(arguments: Arguments) -> Json:
     return {} if arguments.reason is None else {"reason": arguments.reason}
 
@@ -200,18 +227,15 @@ def _reason(arguments: Arguments) -> Json:
 async def _close(
     client: Client, arguments: Arguments, output: Output, type: str, more: Json
 ) -> int:
-    args = {"event": arguments.event, "proposal": arguments.proposal, **more}
-    ack = await give(client, arguments, type, args)
+    ack = await _about(client, arguments, type, "proposal", more)
     found = ack.result
     output.ack(ack, f"proposal {arguments.proposal} is {found['status']} ({found['resolution']})")
     return 0
 
 
 async def comment(client: Client, arguments: Arguments, output: Output) -> int:
-    args = {"event": arguments.event, "content": arguments.text}
     on = "proposal" if arguments.proposal else "criterion"
-    args[on] = arguments.proposal or arguments.criterion
-    ack = await give(client, arguments, "comment.add", args)
+    ack = await _about(client, arguments, "comment.add", on, {"content": arguments.text})
     output.ack(ack, f"comment {ack.result['comment']}")
     return 0
 
@@ -236,6 +260,8 @@ async def ballot(client: Client, arguments: Arguments, output: Output) -> int:
         method = policy.get("ballot", {}).get("method", "single") if policy else "single"
         if method == "single" and len(options) > 1:
             raise UsageError("this event's ballot takes one option")
+        options = [named(room, "options", text) for text in options]
+        criteria = [named(room, "criteria", text) for text in criteria]
         args = {
             "event": arguments.event,
             **({"option": options[0]} if method == "single" else {"options": options}),

@@ -6,6 +6,7 @@ import argparse
 from typing import TypeAlias
 
 from ayes_client.cli.exits import EXIT_DONE, EXIT_NOT_CARRIED
+from ayes_client.cli.naming import named
 from ayes_client.cli.output import (
     MEMBERSHIPS,
     Output,
@@ -85,12 +86,13 @@ async def wait(client: Client, arguments: Arguments, output: Output) -> int:
             *(() if results is None else results_words(room.state)),
         )
         return EXIT_DONE
-    room.shown("proposals", arguments.proposal)
-    found = await room.decided(arguments.proposal)
-    votes = tally(room.state, room.state["proposals"][arguments.proposal])
+    proposal = named(room, "proposals", arguments.proposal)
+    room.shown("proposals", proposal)
+    found = await room.decided(proposal)
+    votes = tally(room.state, proposal)
     output.print(
-        {"event": room.event, "proposal": arguments.proposal, **found._asdict()},
-        f"proposal {arguments.proposal} is {found.status} ({found.how}), {votes}",
+        {"event": room.event, "proposal": proposal, **found._asdict()},
+        f"proposal {proposal} is {found.status} ({found.how}), {votes}",
     )
     return EXIT_DONE if found.carried else EXIT_NOT_CARRIED
 

@@ -9,9 +9,11 @@ from typing import Any, cast
 
 import orjson
 
+from ayes_client._rooms.counting import tally_of
 from ayes_client.command import Ack
 from ayes_client.errors import AyesError
 from ayes_client.state import Json, Proposal, State, You
+from ayes_client.tally import Tally
 
 #: Characters of a text in a line. The rest is cut, and is in the JSON output: a line fits a
 #: terminal.
@@ -120,12 +122,17 @@ def error_words(error: AyesError) -> str:
     return f"{words} ({', '.join(found)})" if found else words
 
 
-def tally(state: State, proposal: Proposal) -> str:
-    """Describe a tally: ``3 of 5``, or what is shown of a hidden one."""
-    decision = proposal.get("decision")
-    members = state["counts"].get("members", 0)
-    eligible = decision["eligible"] if decision else proposal.get("eligible", members)
-    return tally_words({**proposal, **(decision or {}), "eligible": eligible})
+def tally(state: State, id: str) -> str:
+    """Describe a tally: ``3 of 5, 4 needed``, or what is shown of a hidden one."""
+    proposal = state["proposals"][id]
+    found = tally_of(id, state, cast(You, {}), ())
+    counts = {**proposal, **proposal.get("decision", {}), "eligible": found.eligible}
+    return tally_words(counts, needed_by(found))
+
+
+def needed_by(found: Tally) -> int | None:
+    """Return how many must agree, if votes decide and have not decided yet."""
+    return found.needed if found.automatic and found.outcome is None else None
 
 
 def tally_words(counts: Mapping[str, Any], needed: int | None = None) -> str:
@@ -150,7 +157,7 @@ def name_of(state: State, user: str | None) -> str:
 def proposal_words(state: State, id: str, proposal: Proposal) -> str:
     """Describe a proposal in one line."""
     what = f"{proposal['category']} {proposal['kind']}"
-    words = f"{id}  {what}  {tally(state, proposal)}"
+    words = f"{id}  {what}  {tally(state, id)}"
     if proposal["status"] != "pending":
         words += f"  {proposal['status']} ({proposal.get('resolution')})"
     elif proposal.get("stale"):
@@ -221,6 +228,10 @@ def _words(state: State, item: Json) -> str:
 def results_words(state: State) -> Iterator[str]:
     """Describe the counted ballots of a state that has ``results``."""
     results = state["results"]
+    if not results["ballots"]:
+        # Without votes every option has the first rank.
+        yield "no ballots were given: nothing was chosen"
+        return
     yield f"{results['ballots']} of {results['eligible']} gave a ballot"
     for chosen in results["options"]:
         option = state["options"].get(chosen["option"])

@@ -70,7 +70,7 @@ def _event(parser: argparse.ArgumentParser) -> None:
 
 def _proposal(parser: argparse.ArgumentParser) -> None:
     _event(parser)
-    parser.add_argument("proposal", metavar="PROPOSAL", help="the proposal's id")
+    parser.add_argument("proposal", metavar="PROPOSAL", help="the proposal: its id or exact words")
 
 
 def _status_arguments(parser: argparse.ArgumentParser) -> None:
@@ -110,9 +110,13 @@ def _propose_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("kind", choices=("assumption", "criterion", "conclusion"))
     parser.add_argument("content", nargs="?", metavar="TEXT", help="the proposed words")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--update", metavar="ITEM", help="change this item")
-    what.add_argument("--delete", metavar="ITEM", help="delete this item")
-    what.add_argument("--of", metavar="CRITERION", help="the criterion of a new conclusion")
+    what.add_argument("--update", metavar="ITEM", help="change this item: its id or exact words")
+    what.add_argument("--delete", metavar="ITEM", help="delete this item: its id or exact words")
+    what.add_argument(
+        "--of",
+        metavar="CRITERION",
+        help="the criterion of a new conclusion: its id or exact words",
+    )
     parser.add_argument(
         "--base-version", type=int, metavar="N", help="the item's version; by default the one shown"
     )
@@ -141,7 +145,7 @@ def _wait_arguments(parser: argparse.ArgumentParser) -> None:
         "proposal",
         nargs="?",
         metavar="PROPOSAL",
-        help="wait until it is closed; by default until the event ends",
+        help="its id or exact words: wait until it is closed; by default until the event ends",
     )
 
 
@@ -174,8 +178,12 @@ def _comment_arguments(parser: argparse.ArgumentParser) -> None:
     _event(parser)
     parser.add_argument("text", metavar="TEXT")
     on = parser.add_mutually_exclusive_group(required=True)
-    on.add_argument("--proposal", metavar="PROPOSAL", help="on this proposal")
-    on.add_argument("--criterion", metavar="CRITERION", help="on this criterion")
+    on.add_argument(
+        "--proposal", metavar="PROPOSAL", help="on this proposal: its id or exact words"
+    )
+    on.add_argument(
+        "--criterion", metavar="CRITERION", help="on this criterion: its id or exact words"
+    )
 
 
 def _ballot_arguments(parser: argparse.ArgumentParser) -> None:
@@ -184,7 +192,8 @@ def _ballot_arguments(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs="*",
         metavar="OPTION [CRITERION…]",
-        help="the option chosen; then all criteria, the weightiest first, or none",
+        help="the option chosen, by its id or exact words; then all criteria, the weightiest "
+        "first, or none",
     )
     parser.add_argument(
         "--option",
@@ -192,7 +201,8 @@ def _ballot_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="OPTION",
-        help="repeat it for each option that you approve, or for all you rank, the best first",
+        help="an option, by its id or exact words; repeat it for each that you approve, or for "
+        "all you rank, the best first",
     )
     parser.add_argument("--clear", action="store_true", help="take the ballot back")
     parser.add_argument(
