@@ -10,6 +10,7 @@ from persistence.database.failures import Failures
 from persistence.database.pool import Database
 from persistence.journal import rewriting
 from persistence.queries import event_reads
+from protocol.errors import FinalError
 from server.measures.counters import Counters, FillCause
 from server.rooms.room import Room
 from server.rooms.stored_steps import step_of
@@ -85,7 +86,13 @@ class Filler:
                 return
             top = tops[0]
             if top.epoch != room.epoch or top.seq < known:
-                await self._start_over(room, top.epoch)
+                try:
+                    await self._start_over(room, top.epoch)
+                except FinalError:
+                    if await event_reads.positions(self._database, [room.event_id]):
+                        raise
+                    # Deleted since its position was read: the next iteration ends the room.
+                    continue
                 return
             if top.seq <= room.seq:
                 return

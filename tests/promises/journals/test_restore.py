@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -13,6 +14,7 @@ import pytest
 from persistence.database import tables
 from persistence.journal import epochs
 from persistence.queries import event_reads
+from server.cli import deleting
 from server.sessions.session import Session
 from server.transport.stall_detector import StallDetector
 from tests.fixtures.servers import Start
@@ -300,3 +302,24 @@ async def test_a_lane_does_not_go_on_from_what_a_restore_lost(
     await connection.close()
     again = await scene.admin.ack("event.pause", event=scene.event)
     assert again["applied"]
+
+
+async def test_an_event_that_is_deleted_while_its_restored_room_is_read_is_no_failure(
+    server: Running, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The deletion comes between the read of the position and the read of the view."""
+    scene = await gathering(server, 1)
+    room = await scene.admin.subscribe(scene.event)
+    rooms, database = server.node.rooms, server.node.database
+    read = rooms.filler._read
+
+    async def deleted_before(event_room: Any) -> object:
+        await deleting.delete(database, scene.event, tmp_path / "event.jsonl")
+        monkeypatch.undo()
+        return await read(event_room)
+
+    monkeypatch.setattr(rooms.filler, "_read", deleted_before)
+    await restore_without_votes(server, scene.event)
+    await rooms.sweeper.once()
+    assert await room.closed() == "revoked"
+    assert not any(rooms.filler.failures.counts.values())
