@@ -76,14 +76,25 @@ def left_out(missing: Container[str]) -> list[str]:
 
 
 def draw(rng: random.Random, count: int, only: str = "", without: Container[str] = ()) -> list[str]:
-    """``count`` faults: whole mixes, then the rest of one by its weights; none of ``without``.
+    """``count`` faults: whole mixes, then a part of one; none of ``without``.
 
-    ``only`` is a regular expression of the faults to draw from, each as often as the others.
+    The part has each fault as often as the mix says, rounded up or down, so that a small campaign
+    is not without a kind that is frequent. ``only`` is a regular expression of the faults to draw
+    from, each as often as the others.
     """
-    mix = [name for name, often in MIX.items() for _ in range(often) if name not in without]
+    names = [name for name in MIX if name not in without]
+    often = MIX
     if only:
-        mix = [name for name in MIX if re.search(only, name) and name not in without]
+        names = [name for name in names if re.search(only, name)]
+        often = dict.fromkeys(names, 1)
     found: list[str] = []
-    while len(found) < count and mix:
-        found += rng.sample(mix, min(len(mix), count - len(found)))
+    while len(found) < count and names:
+        rng.shuffle(names)
+        mix = [name for name in names for _ in range(often[name])]
+        wanted = min(len(mix), count - len(found))
+        # At equal distances, from a start that is drawn.
+        apart, start = len(mix) / wanted, rng.random()
+        part = [mix[int((start + number) * apart)] for number in range(wanted)]
+        rng.shuffle(part)
+        found += part
     return found

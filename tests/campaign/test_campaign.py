@@ -119,3 +119,12 @@ def test_a_whole_mix_has_every_fault() -> None:
         name for name in FAULTS if "kill -9" in name
     }
     assert set(PLANTED) <= set(ALL_BUGS)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_small_campaign_has_the_frequent_faults(seed: int) -> None:
+    """Otherwise too few of its operations would end unknown for it to prove anything."""
+    found = Counter(draw(random.Random(seed), FAULT_COUNT))
+    assert sum(found.values()) == FAULT_COUNT
+    for name, often in MIX.items():
+        assert abs(found[name] - often * FAULT_COUNT / sum(MIX.values())) < 1, name
