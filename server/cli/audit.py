@@ -149,8 +149,8 @@ async def verify_event(database: Database, event_id: str, *, strict: bool = Fals
     for name, records in tables.items():
         _compare(name, records, state)
     _compare_event(event, state)
-    agrees = "the hash chain, every answer, every patch and the tables agree"
-    return _found(f"{_decided_again(event.seq)}: {agrees}", replay, strict)
+    agrees = "all were decided again; the hash chain, every answer, every patch and the tables agree"
+    return _found(f"{event.seq} lines: {agrees}", replay, strict)
 
 
 async def _entries(database: Database, event_id: str, to: int) -> AsyncIterator[Entry]:
@@ -188,13 +188,8 @@ def verify_file(path: Path, *, strict: bool = False) -> str:
     limits = orjson.loads(record.limits) if record is not None and record.limits else None
     if head.get("limits") != limits:
         raise AuditError(f"the file's head says limits {head.get('limits')}, its lines {limits}")
-    agrees = "the hash chain, every answer and every patch agree"
-    return _found(f"{_decided_again(replay.state.seq)}: {agrees}", replay, strict)
-
-
-def _decided_again(steps: int) -> str:
-    were = "step was" if steps == 1 else "steps were"
-    return f"verified: the journal's {steps} {were} decided again"
+    agrees = "all were decided again; the hash chain, every answer and every patch agree"
+    return _found(f"{replay.state.seq} lines: {agrees}", replay, strict)
 
 
 def _verify_public(lines: Iterator[bytes]) -> str:
@@ -207,7 +202,7 @@ def _verify_public(lines: Iterator[bytes]) -> str:
     if not ended or (ended[0]["end"], ended[0]["hash"]) != (proved.lines, proved.hash.hex()):
         raise AuditError(f"the file ends after line {proved.lines}: lines were removed")
     return (
-        f"verified: {proved.lines} lines: the chain agrees; of {proved.secret} lines, which tell "
+        f"{proved.lines} lines: the chain agrees; of {proved.secret} lines, which tell "
         "votes or ballots or lost words, it covers digests"
     )
 
