@@ -149,7 +149,9 @@ async def verify_event(database: Database, event_id: str, *, strict: bool = Fals
     for name, records in tables.items():
         _compare(name, records, state)
     _compare_event(event, state)
-    agrees = "all were decided again; the hash chain, every answer, every patch and the tables agree"
+    agrees = (
+        "all were decided again; the hash chain, every answer, every patch and the tables agree"
+    )
     return _found(f"{event.seq} lines: {agrees}", replay, strict)
 
 

@@ -8,6 +8,9 @@ from uuid import uuid4
 
 import httpx
 
+#: Seconds that an idle connection is used again. The server closes it after five, and a request
+#: that is sent at that moment gets no answer.
+KEPT_SECONDS = 2.0
 #: No authority is trusted. To read those of the system takes longer than most acts of a user.
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
@@ -16,7 +19,13 @@ class Stage:
     """Users signed in by name at ``base``, for acts that the page under test does not do itself."""
 
     def __init__(self, base: str) -> None:
-        self._http = httpx.AsyncClient(base_url=base, timeout=20, trust_env=False, verify=NO_TLS)
+        self._http = httpx.AsyncClient(
+            base_url=base,
+            timeout=20,
+            trust_env=False,
+            verify=NO_TLS,
+            limits=httpx.Limits(keepalive_expiry=KEPT_SECONDS),
+        )
         self._tokens: dict[str, str] = {}
         self.users: dict[str, str] = {}
 
