@@ -316,15 +316,18 @@ class Round:
     # The end.
 
     async def _heal(self) -> None:
-        """With every fault healed, wait until all seats are back and at the top."""
+        """With every fault healed, wait until all seats are back and at the top.
+
+        The top is a position and an epoch: after a promotion the same position is another one.
+        """
         begun = time.monotonic()
         await self._until(lambda: all(seat.is_open for seat in self.all_seats), "all back")
         await self._end_events()
-        rows = await self.venue.postgres.rows("SELECT id, seq FROM events")
-        tops = {row["id"]: row["seq"] for row in rows}
+        rows = await self.venue.postgres.rows("SELECT id, epoch, seq FROM events")
+        tops = {row["id"]: (row["epoch"], row["seq"]) for row in rows}
         await self._until(
             lambda: all(
-                seat.seq == tops.get(seat.event)
+                (seat.epoch, seat.seq) == tops.get(seat.event)
                 if seat.subscribed
                 # An event may be gone, with a primary that was lost.
                 else seat.event not in tops or not self._may_enter(seat)

@@ -87,7 +87,8 @@ class Seat:
         self.sent = 0
         """Commands sent from here."""
         self.seq = -1
-        self._epoch = ""
+        self.epoch = ""
+        """The epoch of ``seq``; empty outside the room."""
         self._entering = False
         self._shared = shared
         self._wait = 0.0
@@ -141,8 +142,8 @@ class Seat:
         self.lines.append(line)
         line.on_room = self._hear
         hello: Json = {"type": "hello", "token": _token(self.user, self.number)}
-        if self._epoch:
-            hello["resume"] = [{"event": self.event, "epoch": self._epoch, "seq": self.seq}]
+        if self.epoch:
+            hello["resume"] = [{"event": self.event, "epoch": self.epoch, "seq": self.seq}]
         answer = await line.ask(hello, PATIENCE)
         if answer is None or answer["type"] != "welcome":
             line.abort()
@@ -158,8 +159,8 @@ class Seat:
         try:
             while self.is_open and line is self.line and not self.subscribed:
                 request: Json = {"type": "subscribe", "event": self.event}
-                if self._epoch:
-                    request |= {"epoch": self._epoch, "seq": self.seq}
+                if self.epoch:
+                    request |= {"epoch": self.epoch, "seq": self.seq}
                 answer = await line.ask(request, PATIENCE)
                 if answer is None or answer.get("code") not in LATER:
                     return
@@ -174,9 +175,9 @@ class Seat:
         if message.get("event") != self.event:
             return
         if kind in ("snapshot", "resumed", "diff"):
-            self._epoch, self.seq = message["epoch"], message["seq"]
+            self.epoch, self.seq = message["epoch"], message["seq"]
             self.subscribed = True
         elif kind == "unsubscribed":
-            self._epoch, self.seq, self.subscribed = "", -1, False
+            self.epoch, self.seq, self.subscribed = "", -1, False
         if self.view is not None:
             self.view.take(message)
