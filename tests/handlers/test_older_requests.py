@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from handlers.proof.replay import Replay
-from persistence.event.limits import DomainLimits
+from tests.handlers.older import acked
 from tests.model.in_process import EVENT, InProcess
 
 Json = dict[str, Any]
@@ -27,12 +27,7 @@ class Scene:
 
     def say(self, user: str, type: str, /, *, older: bool = False, **fields: Any) -> Json:
         """Have a newer node decide a command, or an ``older`` one; return the result."""
-        self.system.older = DomainLimits() if older else None
-        id = f"command-{self.system.submitted}"
-        answer = self.system.execute(user, user, {"type": type, "id": id} | fields)
-        assert answer is not None
-        assert answer["type"] == "ack", answer
-        result: Json = answer["result"]
+        result: Json = acked(self.system, user, type, older=older, **fields)["result"]
         return result | {"code": result.get("entrance_code")}
 
     def ask(self, user: str, **how: Any) -> None:

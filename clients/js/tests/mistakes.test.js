@@ -138,7 +138,7 @@ test("a decision on a proposal that the room will show is waited for", async () 
   await client.stop();
 });
 
-test("what is no token is refused at once, and white space around one is no part of it", async () => {
+test("a token must be a string or a function, and white space around it is removed", async () => {
   for (const token of [null, 7, { secret: 1 }]) {
     assert.throws(() => new Client("https://decide.example", { token, WebSocket: class {} }), {
       name: "TypeError",
